@@ -27,6 +27,12 @@ def model(context: typer.Context) -> None:
     _replace_process("simulators.model", context.args)
 
 
+@app.command(context_settings=_PASS_THROUGH)
+def calibration(context: typer.Context) -> None:
+    """The statistics of the simulated market beside those of recorded ones, green or red."""
+    _replace_process("simulators.exchange", ["calibration", *context.args])
+
+
 def _replace_process(module: str, arguments: list[str]) -> NoReturn:
     """Replace this process by a simulator: the product does not import simulators."""
     sys.stdout.flush()

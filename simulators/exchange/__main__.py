@@ -9,6 +9,7 @@ if __name__ == "__main__":
 
 import asyncio
 import signal
+from dataclasses import fields
 from pathlib import Path
 from time import monotonic
 from typing import Annotated
@@ -24,9 +25,17 @@ from eventlog.transfer.importing import Importer
 from market.fixed_point import parse_e8
 from market.instrument import Market
 from market.timestamps import MINUTE_NS, floor_to
+from simulators.exchange.calibration.page import (
+    build_lines,
+    format_lines,
+    format_markdown,
+    measure_simulated,
+    rows_lost,
+)
 from simulators.exchange.errors import ParameterError, ScriptError
 from simulators.exchange.faults.faults import describe_faults
 from simulators.exchange.faults.script import Script, parse
+from simulators.exchange.market.flow.mechanisms import Mechanisms
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.playback.record import record
 from simulators.exchange.playback.recorded import RecordedExchange
@@ -34,6 +43,8 @@ from simulators.exchange.server import SimulatedExchange
 
 # Times real time; the market alone cannot be made faster than _FASTEST_MARKET, files can.
 _SLOWEST, _FASTEST, _FASTEST_MARKET = 0.01, 10_000, 100
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data"
+"""Where real data are looked for, beside the project."""
 _EPILOG = "\b\nFaults for a script: name, place, effect, [parameter=default]\n" + describe_faults()
 
 app = typer.Typer(
@@ -99,6 +110,40 @@ def serve(
     ]
     exchange = SimulatedExchange(parameters, seed, history_hours=history_hours, speed=pace, script=rules)
     asyncio.run(_serve(exchange, f"simulated {symbol}", host, port))
+
+
+@app.command("calibration")
+def show_calibration(
+    folder: Annotated[Path, typer.Option("--real", help="The folder of real data.", envvar="REAL_DATA_DIR")] = REAL,
+    hours: Annotated[float, typer.Option(min=1, max=48, help="Hours of each simulated market.")] = 12.0,
+    seeds: Annotated[int, typer.Option(min=1, max=50, help="Number of simulated markets.")] = 4,
+    first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first; 1 to 3 are those it was fitted on.")] = 31,
+    output: Annotated[Path | None, typer.Option(help="Write the page to this file, too, as Markdown.")] = None,
+    without: Annotated[
+        bool,
+        typer.Option("--without", help="Instead: which rows turn red without each mechanism; exit code 1 for none."),
+    ] = False,
+) -> None:
+    """Compare the simulated market with recorded ones; exit code 1 where a statistic is outside its band."""
+    markets = range(first_seed, first_seed + seeds)
+    if without:
+        raise typer.Exit(0 if _show_removals(markets, hours) else 1)
+    lines = build_lines(measure_simulated(markets, hours), folder)
+    for text in format_lines(lines):
+        console.show(text)
+    if output is not None:
+        output.write_text("\n".join(format_markdown(lines)) + "\n")
+    raise typer.Exit(0 if all(line.passes for line in lines) else 1)
+
+
+def _show_removals(seeds: range, hours: float) -> bool:
+    with_all, complete = measure_simulated(seeds, hours), True
+    for field in fields(Mechanisms):
+        lost = rows_lost(field.name, with_all, seeds, hours)
+        complete = complete and bool(lost)
+        rows = "; ".join(f"{row.name}: {before:.3g} → {after:.3g}" for row, before, after in lost)
+        console.show(f"{field.name}: {rows or 'no row'}")
+    return complete
 
 
 @app.command("record")

@@ -59,6 +59,11 @@ def trade_size_table() -> F64:
     return np.array([TRADE_RANKS, [log(size) for size in TRADE_SIZES]])
 
 
+def even_sizes() -> F64:
+    """The same table where every trade has the mean of `TRADE_SIZES`, 23.5 median trades."""
+    return np.array([TRADE_RANKS, [log(23.5)] * len(TRADE_RANKS)])
+
+
 def run_length_table() -> F64:
     """Natural logarithms of run lengths, then of the share of orders at least that long."""
     return np.log(np.array([RUN_LENGTHS, RUN_SURVIVAL]))

@@ -64,18 +64,17 @@ def level_size(rates, rng, tick, distance):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def run_length(rates, rng, boost):  # type: ignore[no-untyped-def]
+def run_length(rates, draw, boost):  # type: ignore[no-untyped-def]
     """
-    Draw the number of levels that an order takes, from 1.
+    The number of levels that an order takes, from 1.
 
     Args:
         rates: constants of the market.
-        rng: generator of the random numbers.
-        boost: factor on the chance of long runs, from 1.
+        draw: a random number from 0 to 1.
+        boost: factor on the chances of all runs from two levels on, from 1.
     """
-    survival = log(1.0 - rng.random())
+    survival = log(1.0 - draw) - log(boost)
     logs = rates.run_lengths
-    survival -= log(boost) if survival < logs[1, 1] - log(boost) else 0.0
     i = 1
     while i < logs.shape[1] - 1 and survival < logs[1, i]:
         i += 1
@@ -90,3 +89,16 @@ def trade_size(rates, rng):  # type: ignore[no-untyped-def]
     """Draw the quantity of a trade, 1e-8 base, before the level limits it."""
     size = rates.trade_unit_e8 * exp(_interpolate(rates.trade_sizes[0], rates.trade_sizes[1], rng.random()))
     return max(1, int(size / rates.step_e8)) * rates.step_e8
+
+
+@compiled
+def scaled_trade_size(rates, rng, factor):  # type: ignore[no-untyped-def]
+    """
+    Draw the quantity of a trade, as `trade_size` does, and scale it.
+
+    Args:
+        rates: constants of the market.
+        rng: generator of the random numbers.
+        factor: on the quantity; the result is at least one quantity step.
+    """
+    return max(1, int(factor * trade_size(rates, rng) / rates.step_e8)) * rates.step_e8

@@ -96,14 +96,16 @@ class MarketEngine:
 
     @property
     def fair_price_e8(self) -> int:
-        """The exogenous price as a tick: no bid lies above it and no ask at or below it."""
+        """The quoted price as a tick: no bid lies above it and no ask at or below it."""
         return int(self._book.state[layout.FAIR]) * self.parameters.tick_size_e8
 
     @property
     def volatility(self) -> Volatility:
         """The volatility of the fair price per minute, now and on average."""
         usual = usual_volatility(self.parameters)
-        sigma_bp = usual.usual_bp * exp(float(self._book.flow[layout.LOG_VOLATILITY]))
+        flow = self._book.flow
+        log_sigma = flow[layout.LOG_VOLATILITY] + self._rates.activity_pull * flow[layout.LOG_ACTIVITY]
+        sigma_bp = usual.usual_bp * exp(float(log_sigma))
         return replace(usual, sigma_bp=sigma_bp)
 
     @property

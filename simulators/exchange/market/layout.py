@@ -13,17 +13,23 @@ from market.arrays import F64, I64
 MIN_LEVELS, MAX_LEVELS = 5_500, 7_500  # of a side: more than the 5,000 a client can ask for, so that the limit is felt
 LEVEL_ROOM, TRADE_ROOM = 32_768, 2_048  # most levels and trades of one step
 LARGEST_BATCH = 4_096  # steps of one call of the loop
+MIN_FREE_TRADES = 512  # an order needs room for all its levels and for round prices on its way
 EDIT_ROOM = 16_384  # edits of one step
 
 # The rows of `Book.state`; BIDS and ASKS must stay neighbours: BIDS + side is the number of levels of a side.
 FAIR, BASE, LOW, HIGH, BIDS, ASKS, NEXT_AGG, NEXT_TRADE, UPDATE, CHANGES, SELLING, TRADES, LEVELS, STEPS = range(14)
 # … and of planted structures: the number of rows in use per kind, and a sweep to make in the next step.
 ZONES, BARRIERS, PUSHES, EDITS, SWEEP_LEVELS, SWEEP_SELLER, SWEEP_QUANTITY, SWEEP_COUNT = range(14, 22)
-SWEEP_LOW, SWEEP_HIGH = 22, 23
-STATE_SIZE = 24
-# The rows of `Book.flow`; PIN is the log price that PIN_PULL draws the market to.
-LOG_PRICE, LOG_VOLATILITY, EXCITEMENT, LOG_ACTIVITY, PIN, PIN_PULL = range(6)
-FLOW_SIZE = 6
+SWEEP_LOW, SWEEP_HIGH, MIRRORS = 22, 23, 24
+STATE_SIZE = 25
+# The rows of `Book.flow`: LOG_PRICE is what makers quote, VALUE what the informed know, over the start price; SCALE is
+# the volatility over the usual one; QUIET what makers learnt in this step without a trade; PIN is the log price that
+# PIN_PULL draws the market to; from SIGNS on stand the mean signs of recent orders, over one span after the other.
+LOG_PRICE, LOG_VOLATILITY, EXCITEMENT, LOG_ACTIVITY, PIN, PIN_PULL, VALUE, SCALE, ANSWERS, MOVING, QUIET, SIGNS = range(
+    12
+)
+SIGN_SPANS = 4
+FLOW_SIZE = SIGNS + SIGN_SPANS
 # The rows of `Output.trades`.
 AGG, TICK, QUANTITY, FIRST, LAST, SELLER, OFFSET = range(7)
 
@@ -37,6 +43,12 @@ PRESSED, UNPRESSED = 1, 2  # whether a price that is stopped there sends takers
 PUSH_SELLER, PUSH_LOW, PUSH_HIGH, PUSH_STEP, PUSH_REMAINING, PUSH_VOLUME = range(6)
 BOTH_SIDES = 2
 PLANT_ROOM = 64  # zones, barriers or pushes at a time
+# A mirror is a tick at which the value is turned back: a bid's lies below the price, an ask's above it.
+MIRROR_TICK, MIRROR_ASK = range(2)
+
+# A natural wall: some keep their distance from the price, others stand.
+WALL_TICK, WALL_QUANTITY, WALL_DISTANCE, WALL_ASK, WALL_STANDS = range(5)
+WALL_ROOM = 16  # at a time
 
 
 class Book(NamedTuple):
@@ -48,6 +60,8 @@ class Book(NamedTuple):
         state, flow: integers and floats of the market; rows as named above.
         zones, barriers, pushes: planted structures, one per row; columns as named above.
         edits: (n, 2): ticks and their new quantities, applied at the start of the next step.
+        walls: natural walls, one per row; columns as named above.
+        mirrors: planted edges, one per row; columns as named above.
     """
 
     quantity: I64
@@ -57,6 +71,8 @@ class Book(NamedTuple):
     barriers: I64
     pushes: I64
     edits: I64
+    walls: I64
+    mirrors: I64
 
 
 class Output(NamedTuple):
@@ -84,8 +100,11 @@ class Rates(NamedTuple):
     reach: int
     near_span: int
     near_visits: int
+    touch_visits: int
+    first_power: float
     even_ticks: float
     density: float
+    near_density: float
     near_scale: float
     far_ticks: float
     far_density: float
@@ -101,12 +120,43 @@ class Rates(NamedTuple):
     trade_sizes: F64
     run_lengths: F64
     bin_ticks: int
-    move_chance: float
-    move_size: float
+    quiet_chance: float
+    quiet_size: float
+    news_chance: float
+    news_size: float
     largest_move: float
+    learning: float
     calm: float
     restlessness: float
     volatility_variance: float
+    volatility_bias: float
+    activity_pull: float
+    informed: bool
+    sniper_size: float
+    answer_size: float
+    impact: float
+    size_power: float
+    level_power: float
+    sign_weights: F64
+    sign_learning: F64
+    requote_chance: float
+    requote_part: float
+    tolerance: float
+    settled: float
+    informed_tolerance: float
+    walk_boost: float
+    walk_holds: bool
+    round_ticks: int
+    round_size: float
+    wall_stay: float
+    walls: int
+    wall_size: float
+    standing_share: float
+    wall_births: float
+    wall_deaths: float
+    wall_near: float
+    wall_far: float
+    wall_stride: int
     activity_calm: float
     activity_restlessness: float
     activity_variance: float
@@ -115,7 +165,7 @@ class Rates(NamedTuple):
     usual_excitement: float
     order_decay: float
     order_kick: float
-    burst_chance: float
+    burst_pace: float
     burst_orders: float
     burst_boost: float
     burst_kick: float
@@ -133,6 +183,8 @@ def empty_book(size: int) -> Book:
         np.zeros((PLANT_ROOM, 8), np.int64),
         np.zeros((PLANT_ROOM, 6), np.int64),
         np.zeros((EDIT_ROOM, 2), np.int64),
+        np.zeros((WALL_ROOM, 5), np.int64),
+        np.zeros((PLANT_ROOM, 2), np.int64),
     )
 
 

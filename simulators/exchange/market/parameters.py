@@ -3,10 +3,11 @@ The parameters of a simulated market: its symbol, grid, movement and depth.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from market.fixed_point import ONE_E8, format_e8
 from simulators.exchange.errors import ParameterError
+from simulators.exchange.market.flow.mechanisms import Mechanisms
 
 BASIS_POINT = 1e-4  # of a price; distances are given in them
 STEP_NS = 100_000_000  # a step is what the exchange publishes the book's changes in: 100 ms
@@ -39,6 +40,7 @@ class MarketParameters:
         first_agg_id: the first aggTrade the engine makes; the history ends one before it.
         first_trade_id: the first trade the engine makes; the history ends one before it.
         first_update_id: the book's last update id at the start.
+        mechanisms: how orders and prices are made; all of them by default.
     """
 
     symbol: str = "BTCFDUSD"
@@ -56,6 +58,7 @@ class MarketParameters:
     first_agg_id: int = 100_000_001
     first_trade_id: int = 250_000_001
     first_update_id: int = 30_000_000_000
+    mechanisms: Mechanisms = field(default_factory=Mechanisms)
 
     def __post_init__(self) -> None:
         split_symbol(self.symbol)

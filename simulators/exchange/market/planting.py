@@ -9,7 +9,7 @@ from typing import Literal
 
 from simulators.exchange.errors import ParameterError
 
-Kind = Literal["wall", "band", "vacuum", "absorption", "sweep", "iceberg", "poc"]
+Kind = Literal["wall", "band", "vacuum", "absorption", "sweep", "iceberg", "poc", "edge"]
 Side = Literal["bid", "ask"]
 Fate = Literal["holds", "pulled", "moved"]
 Ending = Literal["waiting", "standing", "pulled", "moved", "filled", "breached", "done", "absent"]
@@ -58,11 +58,12 @@ class Plant:
         minute: whole minutes from the market's start until it is planted.
         strength: wall and iceberg, share of the side's depth within 90 bp; band and vacuum, factor on what would
             stand there; absorption, standard deviations of the market's one-minute volume of that aggressor; sweep,
-            levels in one order; poc, extra volume over the market's usual volume in that time. 0 plants nothing, and
-            so does 1 for a band or vacuum.
+            levels in one order; poc, extra volume over the market's usual volume in that time; edge, the chance that
+            a touch which would break it is turned back. 0 plants nothing, and so does 1 for a band or vacuum.
         distance_bp: from the mid at planting to the near edge; absorption, sweep and poc happen at the touch.
-        width_bp: of a band or vacuum; 0 takes 12 bp for a band and √2 - 1 of the distance for a vacuum.
-        minutes: its duration; ignored for a wall that holds.
+        width_bp: of a band, vacuum or edge; 0 takes 12 bp for a band, 2 bp for an edge and √2 - 1 of the distance for a
+            vacuum.
+        minutes: its duration, of an edge until it is touched; ignored for a wall that holds.
         fate: of a wall, unless trades or its hazard end it earlier.
         hazard: of a wall, None for none.
     """
@@ -88,6 +89,8 @@ class Plant:
             raise ParameterError(f"a {self.kind} stands at least 2 bp from the mid, not {self.distance_bp}")
         if self.kind == "band" and self.width_bp and self.width_bp < MIN_BAND_BP:
             raise ParameterError(f"a band is at least {MIN_BAND_BP:g} bp wide, not {self.width_bp}")
+        if self.kind == "edge" and not (self.distance_bp >= MIN_BP and self.strength <= 1.0):
+            raise ParameterError("an edge needs half a basis point from the mid and a strength, a chance, of at most 1")
         if self.kind == "sweep" and self.strength > 60:
             raise ParameterError("one order sweeps at most 60 levels")
 

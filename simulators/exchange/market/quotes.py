@@ -111,7 +111,7 @@ def draw_presence(rates, rng, tick, distance):  # type: ignore[no-untyped-def]
         tick: the price in ticks.
         distance: from the best price of its side, in ticks.
     """
-    chance = rates.density + 0.4 / (1.0 + distance / rates.near_scale)
+    chance = rates.density + rates.near_density / (1.0 + distance / rates.near_scale)
     if distance > rates.far_ticks:
         chance *= rates.far_density
     if tick % 100 == 0:
@@ -139,7 +139,7 @@ def renew(book, out, rates, rng, tick, distance, present):  # type: ignore[no-un
         _, kind = zone_of(book, rates, tick)
         if kind == layout.FROZEN or kind == layout.ANCHORED:
             return
-    if rates.natural_walls and previous > 4_000.0 * rates.level_unit_e8 and rng.random() < 0.98:
+    if rates.natural_walls and previous > 4_000.0 * rates.level_unit_e8 and rng.random() < rates.wall_stay:
         return  # a wall stays
     if not present:
         set_level(book, out, tick, 0)
@@ -148,7 +148,26 @@ def renew(book, out, rates, rng, tick, distance, present):  # type: ignore[no-un
 
 
 @compiled
-def quote(book, out, rates, rng, near, deep):  # type: ignore[no-untyped-def]
+def quote_touch(book, out, rates, rng):  # type: ignore[no-untyped-def]
+    """
+    Refill the best prices where they are empty, nine times in ten.
+
+    Args:
+        book: arrays of the market.
+        out: output arrays.
+        rates: constants.
+        rng: generator of the random numbers.
+    """
+    state = book.state
+    for side in range(2):
+        touch = state[layout.FAIR] + side
+        free = state[layout.ZONES] == 0 or zone_of(book, rates, touch)[1] != layout.FROZEN
+        if free and book.quantity[touch - state[layout.BASE]] == 0 and rng.random() < 0.9:
+            set_level(book, out, touch, quote_size(book, rates, rng, touch, 0))
+
+
+@compiled
+def quote(book, out, rates, rng, behind, near, deep):  # type: ignore[no-untyped-def]
     """
     Refill the best prices and renew the quotes at random ticks of both sides.
 
@@ -157,28 +176,32 @@ def quote(book, out, rates, rng, near, deep):  # type: ignore[no-untyped-def]
         out: output arrays.
         rates: constants.
         rng: generator of the random numbers.
+        behind: number of ticks per side close behind the best price.
         near: number of ticks per side near the best price.
         deep: number of ticks per side anywhere in the book.
     """
     # The loop over visits is the hottest one: fields are read from the tuples before it.
     state, quantity = book.state, book.quantity
-    even, density, near_scale = rates.even_ticks, rates.density, rates.near_scale
+    even, density = rates.even_ticks, rates.density
+    near_density, near_scale = rates.near_density, rates.near_scale
     decades = log(1.0 + rates.near_span / even)
     far_ticks, far_density = rates.far_ticks, rates.far_density
     fair, base, low, high = state[layout.FAIR], state[layout.BASE], state[layout.LOW], state[layout.HIGH]
+    quote_touch(book, out, rates, rng)
     for side in range(2):
-        touch = fair + side
-        free = state[layout.ZONES] == 0 or zone_of(book, rates, touch)[1] != layout.FROZEN
-        if free and quantity[touch - base] == 0 and rng.random() < 0.9:
-            set_level(book, out, touch, quote_size(book, rates, rng, touch, 0))
         span = high - fair if side else fair - low
-        for visit in range(near + deep):
-            draw = rng.random()  # near ones: more in every decade of distance than in the one before
-            distance = int(even * (exp(sqrt(draw) * decades) - 1.0)) if visit < near else int(draw * span)
+        for visit in range(behind + near + deep):
+            draw = rng.random()
+            if visit < behind:  # makers queue up close behind the best price
+                distance = 1 + int(-near_scale * log(1.0 - draw))
+            elif visit < behind + near:  # more in every decade of distance than in the one before
+                distance = int(even * (exp(sqrt(draw) * decades) - 1.0))
+            else:
+                distance = int(draw * span)
             tick = fair + 1 + distance if side else fair - distance
             if tick < low or tick > high:
                 continue
-            chance = density + 0.4 / (1.0 + distance / near_scale)
+            chance = density + near_density / (1.0 + distance / near_scale)
             if distance > far_ticks:
                 chance *= far_density
             present = rng.random() < (min(chance * 8.0, 0.95) if tick % 100 == 0 else chance)

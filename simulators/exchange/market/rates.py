@@ -8,35 +8,41 @@ import numpy as np
 
 from market.fixed_point import ONE_E8
 from simulators.exchange.market import background
+from simulators.exchange.market.flow.rates import (
+    NEWS_CHANCE,
+    VOLATILITY_MEMORY_STEPS,
+    flow_rates,
+    log_volatility_variance,
+)
 from simulators.exchange.market.layout import Rates
-from simulators.exchange.market.parameters import BASIS_POINT, STEP_NS, STEPS_PER_DAY, MarketParameters
+from simulators.exchange.market.parameters import BASIS_POINT, STEP_NS, MarketParameters
 from simulators.exchange.market.pulls import Volatility
 
-_MOVE_CHANCE = 0.35  # of a step: the best price moves in a third of them
-_VOLATILITY_SPREAD = 0.35  # of log volatility over hours
-_VOLATILITY_MEMORY_STEPS = 18_000  # half an hour
-_SWEEP_SHARE = 0.1  # of trades that belong to a sweep
-_LEVELS_PER_SWEEP = 2.2  # that a sweep takes, in the mean
+_SNIPE = 1.0  # per trade^1.5 in a step: how often a taker is faster than makers whose quotes are off
 
 # Fitted to the counts per second of 2024-01-01: Fano factors at 1, 10, 60 s, autocorrelation at 1, 10, 60 s.
 _ACTIVITY_MEMORY_STEPS = 18_000
 _EXCITEMENT_MEMORY_STEPS = 20
 _BRANCHING = 0.6
-_LEVELS_PER_ORDER = 1.35
-_BURST_SHARE = 0.2  # of all trades
-_ORDERS_PER_BURST = 45.0
-_LEVELS_PER_BURST_ORDER = 2.1
-_BURST_BOOST = 3.0
+_LEVELS_PER_ORDER = 1.95
+_BURST_SHARE = 0.25  # of all trades
+_BURST_PACE = 0.3  # of the answers to news that come in a step
+_MEAN_SURPRISE = 0.798  # the mean of the absolute value of a standard normal number
+_LEVELS_PER_BURST_ORDER = 2.6
+_BURST_BOOST = 2.0
 _BURST_BRANCHING = 0.6
 
 # Fitted to the snapshot's depth by octave: quotes are renewed fast enough that depth follows the mid out to 64 bp.
 _RENEWED_BP = 64.0
 _NEAR_VISITS = 100
+_NEAR_DENSITY = 0.22  # levels more per tick close behind the best price: 2 to 5 in ten ticks of the recordings
+_NEAR_SCALE = 4.0  # ticks in which that falls to half
+_TOUCH_VISITS = 5  # per side and step: the second level follows the best one within a second
+_FIRST_POWER = 0.7  # the first print of an order of n levels is n^0.7 times a usual one, as on the real day
 _EVEN_BP = 0.3  # nearer than this all ticks are visited equally often
 
 _PRESS_ROOM_BP = 2.0  # how far beyond a barrier the log price may lie that wants through it
 _MINUTES_PER_DAY = 1_440  # volatility is given by the day and used by the minute
-_VOLATILITY_BIAS = -(_VOLATILITY_SPREAD**2)  # so that the mean of its square is the one asked for
 _MEAN_TRADE = 23.5  # median trades, as recorded
 
 
@@ -48,22 +54,20 @@ def usual_minute_e8(parameters: MarketParameters) -> float:
 
 def usual_volatility(parameters: MarketParameters) -> Volatility:
     """The volatility per minute that the market returns to, as the current one."""
-    usual_bp = parameters.daily_volatility / sqrt(_MINUTES_PER_DAY) / BASIS_POINT * exp(_VOLATILITY_BIAS)
-    memory_min = _VOLATILITY_MEMORY_STEPS / 600
-    return Volatility(usual_bp, usual_bp, _VOLATILITY_SPREAD, memory_min)
+    variance = log_volatility_variance(parameters)
+    usual_bp = parameters.daily_volatility / sqrt(_MINUTES_PER_DAY) / BASIS_POINT * exp(-variance)
+    return Volatility(usual_bp, usual_bp, sqrt(variance), VOLATILITY_MEMORY_STEPS / 600)
 
 
 def rates_of(parameters: MarketParameters) -> Rates:
     """The constants of a market's hot loop."""
     reach = parameters.reach_ticks
     trades_per_step = parameters.trades_per_second * STEP_NS / 1e9
-    sweeps = min(_MOVE_CHANCE, _SWEEP_SHARE * trades_per_step / _LEVELS_PER_SWEEP)
-    bursts = _BURST_SHARE * trades_per_step / (_ORDERS_PER_BURST * _LEVELS_PER_BURST_ORDER)
-    burst_excitement = _BURST_BRANCHING * bursts * _ORDERS_PER_BURST
+    answers = _BURST_SHARE * trades_per_step / (NEWS_CHANCE * _LEVELS_PER_BURST_ORDER)  # to a piece of news
+    burst_excitement = _BURST_BRANCHING * NEWS_CHANCE * answers
     calm_share = 1.0 - _BURST_SHARE
-    orders = (calm_share * trades_per_step - sweeps * _LEVELS_PER_SWEEP) / _LEVELS_PER_ORDER
+    orders = calm_share * trades_per_step / _LEVELS_PER_ORDER
     decay = exp(-1.0 / _EXCITEMENT_MEMORY_STEPS)
-    calm = exp(-1.0 / _VOLATILITY_MEMORY_STEPS)
     activity_calm = exp(-1.0 / _ACTIVITY_MEMORY_STEPS)
     trade_unit = parameters.typical_quantity_e8 / background.TRADES_PER_TYPICAL
     ticks_per_bp = parameters.start_tick * BASIS_POINT
@@ -73,9 +77,12 @@ def rates_of(parameters: MarketParameters) -> Rates:
         reach=reach,
         near_span=max(100, min(int(_RENEWED_BP * ticks_per_bp), reach // 2)),
         near_visits=_NEAR_VISITS,
+        touch_visits=_TOUCH_VISITS,
+        first_power=_FIRST_POWER,
         even_ticks=max(1.0, _EVEN_BP * ticks_per_bp),
         density=parameters.density,
-        near_scale=max(2.0, reach / 2_000),
+        near_density=_NEAR_DENSITY,
+        near_scale=_NEAR_SCALE,
         far_ticks=background.FAR_BP * ticks_per_bp,
         far_density=background.FAR_DENSITY,
         ticks_per_bp=ticks_per_bp,
@@ -87,27 +94,22 @@ def rates_of(parameters: MarketParameters) -> Rates:
         longest_run=parameters.longest_run,
         level_ranks=np.array(background.SIZE_RANKS),
         level_sizes=background.level_size_table(),
-        trade_sizes=background.trade_size_table(),
+        trade_sizes=background.trade_size_table() if parameters.mechanisms.heavy_sizes else background.even_sizes(),
         run_lengths=background.run_length_table(),
         bin_ticks=max(1, ONE_E8 // parameters.tick_size_e8),
-        move_chance=_MOVE_CHANCE,
-        move_size=parameters.daily_volatility / sqrt(STEPS_PER_DAY * _MOVE_CHANCE),
-        largest_move=reach / 4.0 / parameters.start_tick,
-        calm=calm,
-        restlessness=_VOLATILITY_SPREAD * sqrt(1.0 - calm**2),
-        volatility_variance=_VOLATILITY_SPREAD**2,
         activity_calm=activity_calm,
         activity_restlessness=parameters.activity_spread * sqrt(1.0 - activity_calm**2),
         activity_variance=parameters.activity_spread**2,
-        sweep_chance=sweeps / _MOVE_CHANCE,
+        sweep_chance=min(0.5, _SNIPE * trades_per_step**1.5),
         order_rate=max(0.0, (1.0 - _BRANCHING) * orders - burst_excitement),
         usual_excitement=_BRANCHING * orders + burst_excitement,
         order_decay=decay,
         order_kick=_BRANCHING * (1.0 - decay),
-        burst_chance=bursts,
-        burst_orders=_ORDERS_PER_BURST,
+        burst_pace=_BURST_PACE,
+        burst_orders=answers / _MEAN_SURPRISE,
         burst_boost=_BURST_BOOST,
         burst_kick=_BURST_BRANCHING * (1.0 - decay),
         press_e8=trade_unit * _MEAN_TRADE * trades_per_step,
         press_room=_PRESS_ROOM_BP * BASIS_POINT,
+        **flow_rates(parameters, orders),
     )

@@ -13,6 +13,7 @@ from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.market.planting import Ending, Plant, PlantRecord
 from simulators.exchange.market.pulls import Volatility
 from simulators.exchange.market.rates import usual_minute_e8
+from simulators.exchange.planted.edges import Edge
 from simulators.exchange.planted.planter import Planter
 from simulators.exchange.planted.standing import Iceberg, Wall
 from simulators.exchange.planted.structures import STEPS_PER_MINUTE, STRUCTURES, Scene, Structure
@@ -110,6 +111,8 @@ class PlantedMarket:
             structure = Wall(record, scene, origin)
         elif plant.kind == "iceberg":
             structure = Iceberg(record, scene)
+        elif plant.kind == "edge":
+            structure = Edge(record, scene)
         else:
             structure = STRUCTURES[plant.kind](record, scene)
         record.start_ns, record.ending = scene.time_ns(scene.step), "standing"

@@ -77,7 +77,7 @@ class Planter:
         """
         ticks = np.arange(low, high + 1)
         distance = np.abs(ticks - self.fair).astype(np.float64)
-        chance = self._rates.density + 0.4 / (1.0 + distance / self._rates.near_scale)
+        chance = self._rates.density + self._rates.near_density / (1.0 + distance / self._rates.near_scale)
         chance = np.where(distance > self._rates.far_ticks, self._rates.far_density, 1.0) * chance
         chance = np.minimum(np.where(ticks % 100 == 0, 8.0, 1.0) * chance, 0.95)
         places = np.linspace(distance.min(), distance.max(), 17)
@@ -153,8 +153,12 @@ class Planter:
         values = [seller, low, high, step_e8, total_e8, 0]
         return self._add(self._book.pushes, layout.PUSHES, values)
 
+    def add_mirror(self, side: Side, tick: int) -> int:
+        """Turn the value back at a tick, from above on the bid and from below on the ask; returns the row."""
+        return self._add(self._book.mirrors, layout.MIRRORS, [tick, int(side == "ask")])
+
     def free_row(self, rows: I64, row: int) -> None:
-        """Free a row of the zones, barriers or pushes."""
+        """Free a row of the zones, barriers, pushes or mirrors."""
         rows[row] = 0
         for table, count_index in self._tables():
             if table is rows:
@@ -235,4 +239,5 @@ class Planter:
 
     def _tables(self) -> tuple[tuple[I64, int], ...]:
         book = self._book
-        return (book.zones, layout.ZONES), (book.barriers, layout.BARRIERS), (book.pushes, layout.PUSHES)
+        plants = (book.zones, layout.ZONES), (book.barriers, layout.BARRIERS), (book.pushes, layout.PUSHES)
+        return *plants, (book.mirrors, layout.MIRRORS)

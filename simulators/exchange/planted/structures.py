@@ -21,7 +21,7 @@ _BAND_BP = 12.0  # width of a band where none is asked for
 _BAND_NOISE = 0.3  # spread of the log quantities within a band: real ones are uneven
 _ROW_BINS = 10  # height of a planted point of control, in bins
 _ENDLESS = 1 << 60  # hidden quantity that no trades use up
-_AT_TOUCH = 0.25  # about the fraction of steps in which a pinned price is where the push acts
+_AT_TOUCH = 0.18  # about the fraction of steps in which a pinned price is where the push acts
 _PIN_PULL = 0.05  # how strongly price is drawn back, a step
 _SWEEP_TRADES_PER_LEVEL = 400.0  # median trades: ten levels take 5.4 BTC, more than 99.9 % of recorded runs
 

@@ -147,8 +147,9 @@ def test_one_order_makes_one_agg_trade_for_each_level() -> None:
     same = (np.diff(trades.time_ns) == 0) & (np.diff(trades.buyer_is_maker) == 0)
     way = np.where(trades.buyer_is_maker[1:] == 1, -1, 1) * np.diff(trades.price_e8)
     assert same.sum() > 500
-    # Two orders may share a millisecond by chance; those are the few that do not walk on.
-    assert np.mean(way[same] > 0) > 0.95
+    # Two orders, often of one parent, may share a millisecond; those are the few that do not walk on.
+    assert np.mean(way[same] > 0) > 0.9
+    assert np.mean(way[same] < 0) < 0.01
 
 
 @pytest.mark.slow

@@ -316,3 +316,27 @@ def test_a_poc_trades_on_both_sides_of_one_row() -> None:
     assert (int(np.argmax(volume)) + row.min()) * 10 * ONE_E8 == record.low_e8
     assert 0.3 < sold < 0.7
     assert record.actual_strength == pytest.approx(2.0, abs=0.4)
+
+
+def test_a_certain_edge_is_never_broken() -> None:
+    """With a chance of 1 the price comes to zones on both sides and does not trade beyond them while they last."""
+    wild = MarketParameters(natural_walls=False, trades_per_second=10.0, daily_volatility=0.1)
+    edges = [Plant("edge", side, 0, 1.0, distance_bp=8.0, minutes=60) for side in ("ask", "bid")]  # type: ignore[arg-type]
+    market = a_market(*edges, parameters=wild, seed=2)
+    lowest, highest = [], []
+    while all(r.ending in ("waiting", "standing") for r in market.records) and len(lowest) < 1_800:
+        prices = trades_of(market.run(10)).price_e8
+        lowest, highest = [*lowest, int(prices.min(initial=2**62))], [*highest, int(prices.max(initial=0))]
+    ask, bid = market.records
+    slack = ask.high_e8 * 5e-4  # orders walk beyond it for a moment: a fifth of what this market moves in a minute
+    assert max(ask.actual_strength, bid.actual_strength) == 1.0
+    assert "breached" not in (ask.ending, bid.ending)
+    assert max(highest) < ask.high_e8 + slack
+    assert min(lowest) > bid.low_e8 - slack
+
+
+def test_an_edge_without_a_chance_is_absent() -> None:
+    """Strength 0 plants nothing: the null market."""
+    market = a_market(Plant("edge", "ask", 0, 0.0, distance_bp=2.0))
+    market.run(10)
+    assert market.records[0].ending == "absent"
