@@ -17,6 +17,8 @@ from fills.trade_tape import TradeTape
 from market.arrays import F64, I64
 from market.fixed_point import ONE_E8
 from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
+from replay.inference import blocks
+from replay.inference.blocks import BlockSums, Samples
 from replay.recorded.price_path import PricePath
 from replay.scoring.outcomes import BROKEN, REJECTED, Levels, outcomes_at
 from replay.scoring.scoring import expected_rejection
@@ -145,8 +147,7 @@ def rejections(path: PricePath, zones: Zones) -> tuple[F64, F64, I64]:
     stop, no_seq = zones.start_ns + HOUR_NS, np.full(count, -1)
     levels = Levels(is_buy, zones.low_e8, zones.high_e8, reach, reach, zones.start_ns, stop, no_seq)
     outcomes = outcomes_at(path, levels)
-    price = path.price_e8[np.maximum(outcomes.touch, 0)]
-    overshoot = np.where(is_buy, zones.high_e8 - price, price - zones.low_e8)
+    overshoot = np.where(is_buy, zones.high_e8 - outcomes.touch_e8, outcomes.touch_e8 - zones.low_e8)
     expected = expected_rejection(zones.high_e8 - zones.low_e8, reach, reach, overshoot)
     decided = (outcomes.outcome == REJECTED) | (outcomes.outcome == BROKEN)
     rejected = (outcomes.outcome == REJECTED).astype(np.float64)
@@ -155,11 +156,8 @@ def rejections(path: PricePath, zones: Zones) -> tuple[F64, F64, I64]:
 
 def jackknife(values: F64, block: I64) -> Estimate:
     """The mean and its standard error, leaving out one block after the other."""
-    _, place = np.unique(block, return_inverse=True)
-    sums, counts = np.bincount(place, values), np.bincount(place)
-    means = (sums.sum() - sums) / (counts.sum() - counts)
-    blocks = len(sums)
-    return Estimate(float(values.mean()), float(((blocks - 1) / blocks * ((means - means.mean()) ** 2).sum()) ** 0.5))
+    mean, error, _, _ = blocks.jackknife(BlockSums.of(Samples(values, block)).surpluses)
+    return Estimate(mean, error)
 
 
 def _sum(values: F64, span: int) -> F64:

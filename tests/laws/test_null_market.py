@@ -33,7 +33,7 @@ def excess_of(paths: list[PricePath]) -> tuple[float, float]:
 @pytest.mark.slow
 def test_the_null_market_is_a_martingale() -> None:
     """Past flow says nothing of returns from two seconds on; minutes neither trend nor return."""
-    paths = [simulate(seed, HOURS) for seed in SEEDS]
+    paths = [simulate(seed, HOURS) for seed in SEEDS[:2]]
     for span in (10, 60, 300):
         product = np.concatenate([flow_products(path, span) for path in paths])
         assert abs(product.sum() / (product**2).sum() ** 0.5) < 3.0
