@@ -73,7 +73,7 @@ def build_frame(trades: Trades, reach: Reach | None, end_ns: int, parameters: Or
 
     Args:
         trades: of the hour before the last minutes at least.
-        reach: `near_e8` is ε; None without σ.
+        reach: `near_e8` is ε, `cell_e8` the width of half a band; None without σ.
         end_ns: the tick.
         parameters: length of a window and of the baseline.
 
@@ -90,7 +90,7 @@ def build_frame(trades: Trades, reach: Reach | None, end_ns: int, parameters: Or
     hour = trades.between(first_ns - count * window_ns, first_ns)
     edges = first_ns - np.arange(count, -1, -1, dtype=np.int64) * window_ns
     hour_offsets = np.searchsorted(hour.time_ns, edges).astype(np.int64)
-    volumes = _measure_heaviest_bands(hour.price_e8, hour.quantity_e8, hour.sign, hour_offsets, reach.near_e8).astype(
+    volumes = _measure_heaviest_bands(hour.price_e8, hour.quantity_e8, hour.sign, hour_offsets, reach.cell_e8).astype(
         np.float64
     )
     mean, sd = volumes.mean(axis=1).tolist(), volumes.std(axis=1, ddof=1).tolist()
@@ -267,7 +267,7 @@ def _sum_seconds(prices, quantities, signs, offsets):  # type: ignore[no-untyped
 
 
 @compiled
-def _measure_heaviest_bands(prices, quantities, signs, offsets, near_e8):  # type: ignore[no-untyped-def]
+def _measure_heaviest_bands(prices, quantities, signs, offsets, cell_e8):  # type: ignore[no-untyped-def]
     count = len(offsets) - 1
     max_volumes = np.zeros((2, count), np.int64)
     for k in range(count):
@@ -277,7 +277,7 @@ def _measure_heaviest_bands(prices, quantities, signs, offsets, near_e8):  # typ
         low, high = prices[start], prices[start]
         for i in range(start, stop):
             low, high = min(low, prices[i]), max(high, prices[i])
-        width = max(near_e8, (high - low) // _MAX_CELLS + 1)
+        width = cell_e8 * max(1, -(-(high - low) // (cell_e8 * _MAX_CELLS)))
         cells = np.zeros((2, (high - low) // width + 2), np.int64)
         i = start
         while i < stop:  # trades come in runs of one cell: a division a run, and its sums in registers

@@ -24,12 +24,13 @@ class Reach(msgspec.Struct, frozen=True):
 
     Attributes:
         near_e8: a trade this near touches the level. away_e8: a trade so far off rejects it.
-        beyond_e8: a trade so far through breaks it.
+        beyond_e8: a trade so far through breaks it. cell_e8: `near_e8` in whole ticks, to cut prices into bands with.
     """
 
     near_e8: int
     away_e8: int
     beyond_e8: int
+    cell_e8: int
 
 
 class LevelTests(msgspec.Struct, frozen=True):
@@ -96,7 +97,8 @@ def build_reach(sigma: float | None, price_e8: int, tick_size_e8: int, parameter
     away_e8, beyond_e8 = (
         _round_past(s * sigma_e8, tick_size_e8) for s in (parameters.away_sigma, parameters.beyond_sigma)
     )
-    return Reach(near_e8, max(away_e8, near_e8 + 1), max(beyond_e8, near_e8 + 1))
+    cell_e8 = near_e8 // tick_size_e8 * tick_size_e8
+    return Reach(near_e8, max(away_e8, near_e8 + 1), max(beyond_e8, near_e8 + 1), cell_e8)
 
 
 def _round_within(distance: float, tick_e8: int) -> int:

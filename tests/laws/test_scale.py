@@ -42,9 +42,6 @@ _PRICES = {
 _IN_QUOTE = {"speed", "walk_speed", "quote_per_base"}
 """Plain numbers that are prices by something."""
 
-_ROUNDING = 5e-4
-"""Of a figure: at a millionth of the price a tick is the smallest price there is, and a middle of two loses half."""
-
 POWERS = a_slice((-6, -3, 3), 3)
 
 
@@ -115,7 +112,7 @@ def differences(here: Any, there: Any, power: int, path: str) -> Iterator[str]:
             yield from differences(one, two, power, f"{path}[{n}]")
     elif isinstance(here, float) and isinstance(there, float):
         expected = here * 10.0**power if path.rpartition(".")[2] in _IN_QUOTE else here
-        if abs(there - expected) > _ROUNDING * abs(expected) + (0 if path.endswith("speed") else 2e-4):
+        if abs(there - expected) > 2e-4 * abs(expected) + (0 if path.endswith("speed") else 2e-4):
             yield f"{path}: {here} and {there}"
     elif here != there and not _is_scaled(here, there, power):
         yield f"{path}: {here} and {there}"

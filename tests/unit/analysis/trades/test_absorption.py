@@ -14,7 +14,7 @@ from tests.market_builders import e8
 from tests.trade_builders import after, some_trades
 
 PARAMETERS = OrderFlowParameters()
-REACH = Reach(ONE_E8, 8 * ONE_E8, 8 * ONE_E8)
+REACH = Reach(ONE_E8, 8 * ONE_E8, 8 * ONE_E8, ONE_E8)
 END = 3600
 LEVEL = np.array([e8(100)], np.int64)
 
@@ -196,7 +196,7 @@ def test_planted_levels_are_found_in_noise() -> None:
     Of forty levels that took five deviations of the market's minutes nine in ten are found to the unit; of forty
     markets without one, at most one in ten gives an alarm.
     """
-    reach = Reach(e8(7), e8(56), e8(56))
+    reach = Reach(e8(7), e8(56), e8(56), e8(7))
     hits, alarms = 0, 0
     for seed in range(40):
         trades, level = a_noisy_market(seed, 64, 5)

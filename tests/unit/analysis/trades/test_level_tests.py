@@ -17,7 +17,7 @@ from tests.market_builders import e8
 from tests.trade_builders import after, some_trades
 
 PARAMETERS = OrderFlowParameters()
-REACH = Reach(ONE_E8, 4 * ONE_E8, 4 * ONE_E8)
+REACH = Reach(ONE_E8, 4 * ONE_E8, 4 * ONE_E8, ONE_E8)
 """A level is touched one unit off, rejected and broken four units off."""
 
 ABOVE, BELOW = 1, -1
@@ -75,8 +75,10 @@ def test_levels_are_told_one_after_the_other() -> None:
 
 def test_distances_follow_sigma() -> None:
     """σ 0.1 % at 20000 is 20: touched 5 off, decided 40 off; never less than a tick, and none without σ."""
-    assert build_reach(0.001, e8(20_000), e8("0.01"), PARAMETERS) == Reach(e8(5), e8(40), e8(40))
-    assert build_reach(1e-6, e8(100), e8("0.01"), PARAMETERS) == Reach(e8("0.01"), e8("0.01") + 1, e8("0.01") + 1)
+    assert build_reach(0.001, e8(20_000), e8("0.01"), PARAMETERS) == Reach(e8(5), e8(40), e8(40), e8(5))
+    assert build_reach(1e-6, e8(100), e8("0.01"), PARAMETERS) == Reach(
+        e8("0.01"), e8("0.01") + 1, e8("0.01") + 1, e8("0.01")
+    )
     assert build_reach(None, e8(100), 1, PARAMETERS) is None
     assert len(find_level_tests(some_trades([103, 96]), LEVEL, None, PARAMETERS).level) == 0
     assert len(find_level_tests(some_trades([103, 96]), LEVEL[:0], REACH, PARAMETERS).level) == 0
