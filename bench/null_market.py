@@ -20,8 +20,9 @@ from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
 from replay.inference import blocks
 from replay.inference.blocks import BlockSums, Samples
 from replay.recorded.price_path import PricePath
-from replay.scoring.outcomes import BROKEN, REJECTED, Levels, outcomes_at
-from replay.scoring.scoring import expected_rejection
+from replay.scoring import figures
+from replay.scoring.outcomes import Levels, outcomes_at
+from replay.scoring.scoring import expected_rejections
 from simulators.exchange.market.engine import MarketEngine
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.market.planting import Plant, PlantRecord, Side
@@ -147,11 +148,9 @@ def rejections(path: PricePath, zones: Zones) -> tuple[F64, F64, I64]:
     stop, no_seq = zones.start_ns + HOUR_NS, np.full(count, -1)
     levels = Levels(is_buy, zones.low_e8, zones.high_e8, reach, reach, zones.start_ns, stop, no_seq)
     outcomes = outcomes_at(path, levels)
-    overshoot = np.where(is_buy, zones.high_e8 - outcomes.touch_e8, outcomes.touch_e8 - zones.low_e8)
-    expected = expected_rejection(zones.high_e8 - zones.low_e8, reach, reach, overshoot)
-    decided = (outcomes.outcome == REJECTED) | (outcomes.outcome == BROKEN)
-    rejected = (outcomes.outcome == REJECTED).astype(np.float64)
-    return rejected[decided], expected[decided], (zones.start_ns // _BLOCK_NS)[decided]
+    rejected = figures.rejections(outcomes)
+    decided = ~np.isnan(rejected)
+    return rejected[decided], expected_rejections(levels, outcomes)[decided], (zones.start_ns // _BLOCK_NS)[decided]
 
 
 def jackknife(values: F64, block: I64) -> Estimate:

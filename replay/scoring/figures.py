@@ -2,7 +2,7 @@
 The figures of a run: each of advice, beside that of its placebos or of a price without memory, with what it proves.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,12 +143,6 @@ class Stated:
     confidence: F64
     rejection: F64
     published_ns: I64
-
-    @classmethod
-    def joined(cls, parts: Sequence["Stated"]) -> "Stated":
-        """All parts, one after the other."""
-        columns = ([getattr(part, name) for part in parts] for name in ("confidence", "rejection", "published_ns"))
-        return cls(*(np.concatenate(column) for column in columns))
 
 
 def add_up(parts: Iterable[Sums]) -> dict[Key, BlockSums]:

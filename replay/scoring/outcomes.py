@@ -2,7 +2,6 @@
 Outcomes of price levels (touched, rejected, broken) and of orders (filled, and what a fill was worth afterwards).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,12 +60,6 @@ class LevelOutcomes:
     outcome: I64
     touch_ns: I64
     touch_e8: I64
-
-    @classmethod
-    def joined(cls, parts: Sequence["LevelOutcomes"]) -> "LevelOutcomes":
-        """All parts, one after the other."""
-        columns = ([getattr(part, name) for part in parts] for name in ("outcome", "touch_ns", "touch_e8"))
-        return cls(*(np.concatenate(column) for column in columns))
 
 
 def outcomes_at(path: PricePath, levels: Levels) -> LevelOutcomes:

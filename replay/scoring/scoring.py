@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 import pyarrow as pa
 
-from market.arrays import F64, I64
+from market.arrays import F64, I64, concatenate_columns
 from market.timestamps import DAY_NS, SECOND_NS
 from replay.recorded.price_path import PricePath
 from replay.recorded.prices import Prices
@@ -99,8 +99,8 @@ class Scoring:
             add_up(getattr(part, name) for part in parts) for name in ("advice", "placebo", "every_minute")
         )
         baselines = {name: add_up(part.baselines[name] for part in parts) for name in self._baselines}
-        stated = Stated.joined([part.stated for part in parts])
-        outcomes = LevelOutcomes.joined([part.outcomes for part in parts])
+        stated = concatenate_columns([part.stated for part in parts])
+        outcomes = concatenate_columns([part.outcomes for part in parts])
         return ScoreTables(
             episode_table(self.episodes, outcomes),
             pa.concat_tables([part.orders for part in parts]).combine_chunks(),
@@ -191,18 +191,24 @@ def _trials(
         levels = levels_of(episodes, moved, rules)
         outcomes = outcomes_at(path, levels)
         block = blocks_of(np.array([e.published_ns for e in episodes], np.int64))[moved.episode]
-        trials.append(Trial(block, outcomes, _expected_rejections(levels, outcomes), own, results))
+        trials.append(Trial(block, outcomes, expected_rejections(levels, outcomes), own, results))
     return trials
 
 
 def _every_minute(singles: Sequence[Episode], path: PricePath, rules: ScoringRules) -> Sums:
     levels = levels_of(singles, MovedZones.unmoved(len(singles)), rules)
     outcomes = outcomes_at(path, levels)
-    return every_minute_sums(outcomes, _expected_rejections(levels, outcomes))
+    return every_minute_sums(outcomes, expected_rejections(levels, outcomes))
 
 
-def _expected_rejections(levels: Levels, outcomes: LevelOutcomes) -> F64:
-    """The probability of each touched zone's rejection on a price without memory; NaN for the rest."""
+def expected_rejections(levels: Levels, outcomes: LevelOutcomes) -> F64:
+    """
+    The probability of each touched zone's rejection on a price without memory; NaN for the rest.
+
+    Args:
+        levels: n zones under test.
+        outcomes: of them.
+    """
     expected = np.full(len(levels), np.nan)
     is_touched = outcomes.touch_ns >= 0
     price = outcomes.touch_e8[is_touched]

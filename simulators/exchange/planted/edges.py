@@ -14,20 +14,6 @@ _AWAY_BP = 30.0  # off the near edge: the touch is over, and the zone with it
 _TEST_MIN = 60  # minutes after the touch in which scoring tests a zone
 
 
-def size_of_edge(chance: float, rejection: float) -> float:
-    """
-    The size of an edge in percentage points of the rejection rate.
-
-    >>> round(size_of_edge(0.4, 0.5), 6)
-    20.0
-
-    Args:
-        chance: that a touch which would break the zone is turned back, 0 to 1.
-        rejection: rate at which the zone is rejected without the edge, 0 to 1.
-    """
-    return 100.0 * chance * (1.0 - rejection)
-
-
 class Edge(Structure):
     """
     A zone that turns the price back with a chance.
