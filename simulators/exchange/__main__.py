@@ -116,8 +116,8 @@ def serve(
 def show_calibration(
     folder: Annotated[Path, typer.Option("--real", help="The folder of real data.", envvar="REAL_DATA_DIR")] = REAL,
     hours: Annotated[float, typer.Option(min=1, max=48, help="Hours of each simulated market.")] = 12.0,
-    seeds: Annotated[int, typer.Option(min=1, max=50, help="Number of simulated markets.")] = 4,
-    first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first; 1 to 3 are those it was fitted on.")] = 31,
+    seeds: Annotated[int, typer.Option(min=1, max=50, help="Number of simulated markets.")] = 12,
+    first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first; it was fitted below 63.")] = 71,
     output: Annotated[Path | None, typer.Option(help="Write the page to this file, too, as Markdown.")] = None,
     without: Annotated[
         bool,

@@ -37,8 +37,8 @@ price would add to them; the last rank is cut where natural walls begin.
 FAR_BP, FAR_DENSITY = 64.0, 1.3
 """Beyond 64 bp the recorded book holds about 5.4 levels a dollar, nearer 4.2 to 5.0."""
 
-TOUCH_SIZE = 50.0
-"""The best quotes held 2.1 and 2.4 BTC, a hundred of the percentile above; half of that leaves room for trades."""
+TOUCH_SIZE = 43.0
+"""The best quotes held 2.1 and 2.4 BTC, a hundred of the percentile above; less than half leaves room for trades."""
 
 TRADE_RANKS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)  # quantiles at which TRADE_SIZES was measured
 TRADE_SIZES = (0.05, 0.187, 0.463, 1.0, 4.84, 35.0, 100.0, 402.0, 3000.0)

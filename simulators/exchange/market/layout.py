@@ -23,11 +23,11 @@ ZONES, BARRIERS, PUSHES, EDITS, SWEEP_LEVELS, SWEEP_SELLER, SWEEP_QUANTITY, SWEE
 SWEEP_LOW, SWEEP_HIGH, MIRRORS = 22, 23, 24
 STATE_SIZE = 25
 # The rows of `Book.flow`: LOG_PRICE is what makers quote, VALUE what the informed know, over the start price; SCALE is
-# the volatility over the usual one; QUIET what makers learnt in this step without a trade; PIN is the log price that
-# PIN_PULL draws the market to; from SIGNS on stand the mean signs of recent orders, over one span after the other.
-LOG_PRICE, LOG_VOLATILITY, EXCITEMENT, LOG_ACTIVITY, PIN, PIN_PULL, VALUE, SCALE, ANSWERS, MOVING, QUIET, SIGNS = range(
-    12
-)
+# the volatility over the usual one; QUIET what makers learnt in this step without a trade, QUIET_WAITS how many such
+# moves wait for orders to calm down; PIN is the log price that PIN_PULL draws the market to; from SIGNS on stand the
+# mean signs of recent orders, over one span after the other.
+LOG_PRICE, LOG_VOLATILITY, EXCITEMENT, LOG_ACTIVITY, PIN, PIN_PULL, VALUE, SCALE = range(8)
+ANSWERS, MOVING, QUIET, QUIET_WAITS, SIGNS = range(8, 13)
 SIGN_SPANS = 4
 FLOW_SIZE = SIGNS + SIGN_SPANS
 # The rows of `Output.trades`.
@@ -122,6 +122,7 @@ class Rates(NamedTuple):
     bin_ticks: int
     quiet_chance: float
     quiet_size: float
+    quiet_excitement: float
     news_chance: float
     news_size: float
     largest_move: float

@@ -33,7 +33,11 @@ def next_value(book, rates, rng):  # type: ignore[no-untyped-def]
         flow[layout.VALUE] += flow[layout.PIN_PULL] * (flow[layout.PIN] - flow[layout.VALUE])
         flow[layout.LOG_PRICE] += flow[layout.PIN_PULL] * (flow[layout.PIN] - flow[layout.LOG_PRICE])
     quiet = news = surprise = 0.0
-    if rng.random() < rates.quiet_chance:
+    if rng.random() < rates.quiet_chance:  # what makers learn without a trade shows while few orders come
+        flow[layout.QUIET_WAITS] += 1.0
+    pace = exp(flow[layout.LOG_ACTIVITY] - 0.5 * rates.activity_variance)
+    if flow[layout.QUIET_WAITS] > 0.0 and flow[layout.EXCITEMENT] <= rates.quiet_excitement * pace:
+        flow[layout.QUIET_WAITS] -= 1.0
         quiet = rates.quiet_size * scale * rng.standard_normal()
     if rng.random() < rates.news_chance:
         draw = rng.standard_normal()
