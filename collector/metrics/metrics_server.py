@@ -64,6 +64,16 @@ async def serve(
         await asyncio.sleep(retry_s)
 
 
+async def _wait_until_readable(listener: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    readable = loop.create_future()
+    loop.add_reader(listener, lambda: None if readable.done() else readable.set_result(None))
+    try:
+        await readable
+    finally:
+        loop.remove_reader(listener)
+
+
 class _Endpoint:
     """
     Accepts connections and answers them until a listener breaks.
@@ -109,11 +119,14 @@ class _Endpoint:
             self._spare.close()
 
     async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             try:
-                connection_socket, _ = await loop.sock_accept(listener)
+                # Not `loop.sock_accept`: it may hold a connection for a turn before anybody can count it.
+                connection_socket, _ = listener.accept()
+                connection_socket.setblocking(False)
                 await self._admit(connection_socket)
+            except BlockingIOError:  # none is pending
+                await _wait_until_readable(listener)
             except ConnectionError:  # the client is gone again
                 await asyncio.sleep(0)
             except OSError as error:

@@ -108,11 +108,11 @@ def memory(pid: int, name: str) -> int:
 def test_two_thousand_half_open_connections_cost_nothing(tmp_path: Path) -> None:
     """While they are held: a scrape succeeds, the file is written on, descriptors and memory stay, the log is quiet."""
     with a_publisher(tmp_path) as publisher:
-        before, free = memory(publisher.popen.pid, "VmRSS"), publisher.measurement()["lowest_free"]
+        before, opened = memory(publisher.popen.pid, "VmRSS"), publisher.measurement()["open"]
         with half_open(publisher.port) as count:
             assert count == min(COUNT, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 50)
             publisher.goes_on()
-            assert publisher.measurement()["lowest_free"] <= free + 16
+            assert publisher.measurement()["open"] <= opened + 16
             wait_for(lambda: scraped(publisher.port) == 200, 60)
             publisher.goes_on()
         wait_for(lambda: scraped(publisher.port) == 200, 60)
