@@ -311,11 +311,11 @@ class Exhausted:
     def __call__(self, accept: Callable[..., Any]) -> Callable[..., Any]:
         """In front of the real one."""
 
-        async def failing(loop: Any, listener: socket.socket) -> Any:
+        def failing(listener: socket.socket) -> Any:
             if self.remaining > 0:
                 self.remaining -= 1
                 raise OSError(self.error, os.strerror(self.error))
-            return await accept(loop, listener)
+            return accept(listener)
 
         return failing
 
@@ -335,12 +335,11 @@ class Exhausted:
 )
 async def test_an_accept_that_fails_is_waited_out(error: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Thirty times in a row: at most one warning, then a scrape is answered; a broken listener is replaced."""
-    real = asyncio.SelectorEventLoop.sock_accept
     monkeypatch.setattr(metrics_server, "_PAUSE_S", 0.001)
     failing = Exhausted(error, 30)
     with structlog.testing.capture_logs() as lines:
         async with an_endpoint() as port:
-            monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_accept", failing(real))
+            monkeypatch.setattr(socket.socket, "accept", failing(socket.socket.accept))
             async with asyncio.timeout(20):
                 while not (await try_scrape(port)).startswith(b"HTTP/1.1 200") or failing.remaining:
                     await asyncio.sleep(0.005)
