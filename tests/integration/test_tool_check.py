@@ -102,8 +102,8 @@ def checked(log: Log, decisions: Log, sight: AnalysisConfig) -> ToolVerdict:
 
 CHANGES: dict[str, Callable[[Parameters], Parameters]] = {
     "wall contrast": lambda p: replace(p, wall_contrast=4.9),
-    "vacuum part": lambda p: replace(p, vacuum_part=0.38),
-    "zone reach": lambda p: replace(p, zone_reach_sigma=15.0),
+    "vacuum part": lambda p: replace(p, vacuum_part=0.5),
+    "zone reach": lambda p: replace(p, zone_reach_sigma=11.0),
 }
 
 
