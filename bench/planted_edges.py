@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from market.timestamps import DAY_NS, HOUR_NS
 from replay.scoring.figures import MARTINGALE
 from replay.scoring.rules import ScoringRules
 from replay.scoring.scoring import score
 from tests.planted_edges import plant
 
-HOURS_PER_DAY = 24
 RULES = ScoringRules(2000, 250, 10_000.0, 0.0, 20, 1, 2.0, 2.0)
 # Probabilities with which an outcome is turned that shift the share of rejections by some 5, 10 and 20 points.
 EDGES = (0.0, 0.11, 0.22, 0.44)
-# New zones an hour. Of two an hour some 1.3 are touched and end within theirs; of 3.4, some two.
+# New zones an hour. Of two an hour some 1.2 are touched and end within theirs; of 3.4, some two.
 RATES = (2.0, 3.4, 40.0)
 
 
@@ -44,7 +44,7 @@ def line(
     """
     own = [run[MARTINGALE] for run in runs]
     truth = np.mean([row["advice"] for row in own]) - without
-    decided = np.mean([row["samples"] for row in own]) / (days * HOURS_PER_DAY)
+    decided = np.mean([row["samples"] for row in own]) / (days * DAY_NS // HOUR_NS)
     size, beside = (np.mean([run[name]["difference"] for run in runs]) for name in (MARTINGALE, "rejected"))
     found, corrected = (np.mean([row[p] is not None and row[p] < 0.05 for row in own]) for p in ("p", "p_corrected"))
     return (

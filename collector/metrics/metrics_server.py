@@ -66,10 +66,10 @@ async def serve(
 
 async def _wait_until_readable(listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
-    readable = loop.create_future()
-    loop.add_reader(listener, lambda: None if readable.done() else readable.set_result(None))
+    readable = asyncio.Event()
+    loop.add_reader(listener, readable.set)
     try:
-        await readable
+        await readable.wait()
     finally:
         loop.remove_reader(listener)
 

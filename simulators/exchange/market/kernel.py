@@ -16,6 +16,7 @@ import numpy as np
 from market.compiled import compiled
 from simulators.exchange.market import layout
 from simulators.exchange.market.draws import run_length, scaled_trade_size
+from simulators.exchange.market.flow.activity import order_pace
 from simulators.exchange.market.flow.executions import barrier_at, hit_barrier, write_trade
 from simulators.exchange.market.flow.planted import push_volume, stop_at_barrier, sweep_levels, take_best
 from simulators.exchange.market.flow.prices import answer_order, answer_walk, next_value, target_tick, value_tick
@@ -146,8 +147,7 @@ def _draw_orders(book, rates, rng, surprise):  # type: ignore[no-untyped-def]
     flow = book.flow
     noise = rates.activity_restlessness * rng.standard_normal()
     flow[layout.LOG_ACTIVITY] = rates.activity_calm * flow[layout.LOG_ACTIVITY] + noise
-    pace = exp(flow[layout.LOG_ACTIVITY] - 0.5 * rates.activity_variance)
-    orders = rng.poisson(rates.order_rate * pace + flow[layout.EXCITEMENT])
+    orders = rng.poisson(rates.order_rate * order_pace(book, rates) + flow[layout.EXCITEMENT])
     if surprise != 0.0:
         flow[layout.ANSWERS] += rng.poisson(rates.burst_orders * surprise)
     answers = rng.poisson(rates.burst_pace * flow[layout.ANSWERS])

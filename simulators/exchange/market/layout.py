@@ -122,7 +122,6 @@ class Rates(NamedTuple):
     bin_ticks: int
     quiet_chance: float
     quiet_size: float
-    quiet_excitement: float
     news_chance: float
     news_size: float
     largest_move: float
@@ -164,6 +163,7 @@ class Rates(NamedTuple):
     sweep_chance: float
     order_rate: float
     usual_excitement: float
+    calm_part: float
     order_decay: float
     order_kick: float
     burst_pace: float

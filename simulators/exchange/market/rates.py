@@ -27,7 +27,7 @@ _BRANCHING = 0.6
 _LEVELS_PER_ORDER = 1.95
 _BURST_SHARE = 0.27  # of all trades
 _BURST_PACE = 0.4  # of the answers to news that come in a step
-_CALM = 0.35  # of the usual excitement of orders: makers learn without a trade while there is less
+_CALM_PART = 0.35  # of the usual excitement of orders: a market with no more of it is calm
 _MEAN_SURPRISE = 0.798  # the mean of the absolute value of a standard normal number
 _LEVELS_PER_BURST_ORDER = 2.6
 _BURST_BOOST = 2.0
@@ -104,7 +104,7 @@ def rates_of(parameters: MarketParameters) -> Rates:
         sweep_chance=min(0.5, _SNIPE * trades_per_step**1.5),
         order_rate=max(0.0, (1.0 - _BRANCHING) * orders - burst_excitement),
         usual_excitement=_BRANCHING * orders + burst_excitement,
-        quiet_excitement=_CALM * (_BRANCHING * orders + burst_excitement),
+        calm_part=_CALM_PART,
         order_decay=decay,
         order_kick=_BRANCHING * (1.0 - decay),
         burst_pace=_BURST_PACE,

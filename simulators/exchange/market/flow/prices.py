@@ -10,6 +10,7 @@ from math import exp, floor, log
 
 from market.compiled import compiled
 from simulators.exchange.market import layout
+from simulators.exchange.market.flow.activity import is_calm
 
 
 @compiled
@@ -33,10 +34,9 @@ def next_value(book, rates, rng):  # type: ignore[no-untyped-def]
         flow[layout.VALUE] += flow[layout.PIN_PULL] * (flow[layout.PIN] - flow[layout.VALUE])
         flow[layout.LOG_PRICE] += flow[layout.PIN_PULL] * (flow[layout.PIN] - flow[layout.LOG_PRICE])
     quiet = news = surprise = 0.0
-    if rng.random() < rates.quiet_chance:  # what makers learn without a trade shows while few orders come
+    if rng.random() < rates.quiet_chance:
         flow[layout.QUIET_WAITS] += 1.0
-    pace = exp(flow[layout.LOG_ACTIVITY] - 0.5 * rates.activity_variance)
-    if flow[layout.QUIET_WAITS] > 0.0 and flow[layout.EXCITEMENT] <= rates.quiet_excitement * pace:
+    if flow[layout.QUIET_WAITS] > 0.0 and is_calm(book, rates):
         flow[layout.QUIET_WAITS] -= 1.0
         quiet = rates.quiet_size * scale * rng.standard_normal()
     if rng.random() < rates.news_chance:
