@@ -26,7 +26,8 @@ DAY = Path("aggtrades") / "BTCUSDT-aggTrades-2024-01-01.zip"
 RECORDINGS = tuple(Path("recordings") / f"btcusdt-spot-2024-08-{day}.gz" for day in ("08", "09"))
 
 _PRICE_E8, _RATE = 42_500 * ONE_E8, 10.0  # the price and the aggTrades per second of the recorded day
-_DAILY_VOLATILITY = 0.02  # half of all half days move less than what a root mean square of 2 % says: 1.8 %, as the day
+# Its quarter hours move 1.9 % a day, its minutes 1.7 %: it trends, and a martingale that moves as its hours must not.
+_DAILY_VOLATILITY = 0.02
 _STEPS_PER_MINUTE = 600  # of 100 ms
 _MINUTE_MS = 60_000
 _LEVELS = 5_000  # of a side of a book, as the exchange gives
