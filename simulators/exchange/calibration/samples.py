@@ -26,7 +26,7 @@ DAY = Path("aggtrades") / "BTCUSDT-aggTrades-2024-01-01.zip"
 RECORDINGS = tuple(Path("recordings") / f"btcusdt-spot-2024-08-{day}.gz" for day in ("08", "09"))
 
 _PRICE_E8, _RATE = 42_500 * ONE_E8, 10.0  # the price and the aggTrades per second of the recorded day
-# Its quarter hours move 1.9 % a day, its minutes 1.7 %: it trends, and a martingale that moves as its hours must not.
+# Its quarter hours make 1.9 % a day and its minutes 1.7 %: it trends, while a martingale has one volatility.
 _DAILY_VOLATILITY = 0.02
 _STEPS_PER_MINUTE = 600  # of 100 ms
 _MINUTE_MS = 60_000
